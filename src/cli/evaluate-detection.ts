@@ -36,12 +36,11 @@ import { complain } from './complain.js';
 import { detectorOf, readDetector } from './detector-file.js';
 import { openDevice } from './device.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
-import { integer } from './numbers.js';
+import { integer, number } from './numbers.js';
 import { claimFile, Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
 import { print, say } from './terminal.js';
-import { number } from './training-settings.js';
 
 interface EvaluateDetectionOptions {
   data?: string;

@@ -13,6 +13,13 @@ export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: str
   };
 }
 
+/** Reads a number. @throws InvalidArgumentError, which commander reports with the name of the option */
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Expected a number.');
+  return value;
+}
+
 /** Reads a number above 0. @throws InvalidArgumentError, which commander reports */
 export function positive(text: string): number {
   const value = Number(text);

@@ -6,14 +6,13 @@ import { readWeightsFile } from '../data/checkpoints/weights-file.js';
 import { DEFAULT_STAGE, type JointSettings, totalSteps, usesRecognizers } from '../training/joint-config.js';
 import { readCheckpoint } from '../training/training-run.js';
 import { DETECTOR_HELP } from './face-options.js';
-import { integer } from './numbers.js';
+import { integer, number } from './numbers.js';
 import { refuseInput } from './outputs.js';
 import { recognizerPlaces } from './places.js';
 import {
   checkpointOf,
   checkResumed,
   merged,
-  number,
   type Renaming,
   settingsFile,
   type TrainingCommandOptions,

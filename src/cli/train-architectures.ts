@@ -13,7 +13,7 @@ import { listLines, metadataTexts } from '../evaluation/reports/run-metadata.js'
 import { markdownTable, textTable } from '../evaluation/reports/tables.js';
 import { type Contender, type ContenderResult, compareNetworks, loadingMs } from '../training/compare-networks.js';
 import { DEFAULT_RECOGNITION_TRAINING, type RecognitionTrainingConfig } from '../training/recognition-config.js';
-import { TeacherTargets } from '../training/teacher-targets.js';
+import { checkTeacher, TeacherTargets } from '../training/teacher-targets.js';
 import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
@@ -21,6 +21,9 @@ import { integer, positive } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { print, say } from './terminal.js';
+
+/** Values of the embeddings that are compared. */
+const DIMENSION = 128;
 
 interface ArchitecturesOptions {
   data?: string;
@@ -110,6 +113,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
   const faces = await openFaces('train');
   const validationFaces = await openFaces('val');
   const teacher = await readRecognizerOf(options.teacher, recognizerPlaces(data));
+  checkTeacher(teacher, DIMENSION);
   const outputs = await Outputs.in(options.out);
   await outputs.reserve(['recognizer-architectures.json', 'recognizer-architectures.md'], [options.teacher]);
   const commit = gitCommit();
@@ -117,7 +121,7 @@ async function run(options: ArchitecturesOptions): Promise<void> {
   const gpu = await openDevice();
   try {
     teacher.load(gpu);
-    const settings = { dimension: 128, views: 1 as const, cache: embeddingsFile(teacher.modelId) };
+    const settings = { dimension: DIMENSION, views: 1 as const, cache: embeddingsFile(teacher.modelId) };
     const targets = await TeacherTargets.open(gpu, teacher, faces, settings);
     const validationTeacher = await TeacherTargets.open(gpu, teacher, validationFaces, settings);
     await targets.of(labelling.labelled);

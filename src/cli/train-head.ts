@@ -6,16 +6,16 @@ import { writeFileAtomic } from '../data/files/atomic-file.js';
 import { writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { fitHead, withFullHead } from '../training/components/fit-head.js';
-import { TeacherTargets } from '../training/teacher-targets.js';
+import { checkTeacher, TeacherTargets } from '../training/teacher-targets.js';
 import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
 import { noteOwn } from './note-own.js';
+import { positive } from './numbers.js';
 import { claimFile } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import { say } from './terminal.js';
-import { number } from './training-settings.js';
 import { RECOGNIZER_HELP } from './with-recognizer.js';
 
 interface TrainHeadCommand {
@@ -39,7 +39,7 @@ export function addTrainHead(train: Command): void {
     .option(
       '--ridge <x>',
       "what is added to the diagonal of the features' covariance, as a multiple of its mean",
-      number,
+      positive,
       0.5,
     )
     .requiredOption('-o, --out <file>', 'the recogniser with the new layer')
@@ -51,19 +51,13 @@ export function addTrainHead(train: Command): void {
 }
 
 async function run({ data, detector, model: name, teacher: teacherName, ridge, out }: TrainHeadCommand): Promise<void> {
-  if (!(ridge > 0)) throw new ArgumentError(`--ridge: ${ridge}; expected a number above 0`);
   const places = recognizerPlaces(dataFolder(data));
   const { description, tensors, modelId, recognizer } = await readRecognizerOf(name, places);
   if (description?.architecture !== 'cameo-face') {
     throw new ArgumentError(`--model ${name}: expected a CameoFace, which this program can train`);
   }
   const teacher = await readRecognizerOf(teacherName, places);
-  const [theirs, ours] = [teacher.recognizer.dimension, recognizer.dimension];
-  if (theirs !== ours) {
-    throw new ArgumentError(
-      `--teacher ${teacherName} has embeddings of ${theirs} values; expected ${ours}, as those of ${name}`,
-    );
-  }
+  checkTeacher(teacher, recognizer.dimension);
   const finder = await FaceFinder.forFolder(detector);
   const faces = await openFaceFolder(dataFolder(data), { split: 'train', align: finder.aligner() });
   noteOwn(faces);

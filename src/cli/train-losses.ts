@@ -18,11 +18,11 @@ import { trainRecognition } from '../training/train-recognition.js';
 import { openDevice } from './device.js';
 import { FaceFinder } from './face-finder.js';
 import { DETECTOR_HELP } from './face-options.js';
+import { number } from './numbers.js';
 import { Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { print, say } from './terminal.js';
 import { DEFAULT_MARGINS } from './train-recognition.js';
-import { number } from './training-settings.js';
 
 interface LossesOptions {
   data?: string;

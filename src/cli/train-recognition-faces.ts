@@ -20,12 +20,11 @@ import {
 } from '../training/gather-faces.js';
 import { openDevice } from './device.js';
 import { lfwPerson, openLfwFaces } from './lfw-faces.js';
-import { integer } from './numbers.js';
+import { integer, number } from './numbers.js';
 import { claimFile, Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
 import { note, print } from './terminal.js';
-import { number } from './training-settings.js';
 
 interface FacesOptions {
   data?: string;

@@ -15,9 +15,10 @@ import {
 } from '../training/recognition-config.js';
 import { type RecognitionStep, RecognitionTrainer } from '../training/recognition-trainer.js';
 import type { RecognitionValidation } from '../training/recognition-validation.js';
+import { checkTeacher } from '../training/teacher-targets.js';
 import { type RecognitionStart, trainRecognition } from '../training/train-recognition.js';
 import { DETECTOR_HELP } from './face-options.js';
-import { integer } from './numbers.js';
+import { integer, number } from './numbers.js';
 import { refuseInput } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { say } from './terminal.js';
@@ -26,7 +27,6 @@ import type { TrainingPlot } from './training-plots.js';
 import {
   type NetworkTrainingOptions,
   networkSettings,
-  number,
   RESUME_HELP,
   runSettings,
   STEPS_HELP,
@@ -144,6 +144,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
   say(`settings: ${JSON.stringify(config)}`);
   const read = async (name: string | undefined) => (name ? readRecognizerOf(name, recognizerPlaces(data)) : undefined);
   const [teacher, from] = [await read(options.teacher), await read(options.from)];
+  if (teacher) checkTeacher(teacher, config.model.dimension);
   for (const name of ['model', 'best']) {
     await refuseInput(join(options.out, `${name}.safetensors`), [options.teacher, options.from]);
   }

@@ -4,17 +4,10 @@ import type { Command } from 'commander';
 import { ArgumentError } from '../common/errors.js';
 import { isJsonObject, kindOf, readJsonObject } from '../data/files/read-file.js';
 import { readCheckpoint } from '../training/training-run.js';
-import { integer } from './numbers.js';
+import { integer, number } from './numbers.js';
 
 /** What `--steps` means, for --help. */
 export const STEPS_HELP = 'training steps; a different number with --resume also changes the learning-rate schedule';
-
-/** The number of an option. @throws ArgumentError */
-export const number = (text: string): number => {
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new ArgumentError(`"${text}" is not a number`);
-  return value;
-};
 
 /** Gives settings of a file the names that they have now. */
 export type Renaming = <T extends object>(settings: T) => T;

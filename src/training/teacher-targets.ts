@@ -79,6 +79,21 @@ async function embedViews(
   }
 }
 
+/** @throws ArgumentError for a teacher of another input size than the faces, or of another dimension than the network to train */
+export function checkTeacher(
+  { name, recognizer: { width, height, dimension } }: Pick<OpenRecognizer, 'name' | 'recognizer'>,
+  expected: number,
+): void {
+  if (width !== FACE_WIDTH || height !== FACE_HEIGHT) {
+    throw new ArgumentError(`teacher ${name} takes faces of ${width}×${height}; expected 96×112`);
+  }
+  if (dimension !== expected) {
+    throw new ArgumentError(
+      `teacher ${name} has embeddings of ${dimension} values; the network to train has ${expected}`,
+    );
+  }
+}
+
 /** The targets of a student for each face of a set; the teacher computes them when first needed, and a file keeps them. */
 export class TeacherTargets {
   readonly #cache: EmbeddingFile;
@@ -110,17 +125,8 @@ export class TeacherTargets {
     faces: FaceSet,
     { dimension, views, cache: path }: { dimension: number; views: 1 | 2; cache: string },
   ): Promise<TeacherTargets> {
-    const { recognizer, name, modelId } = teacher;
-    const { width, height } = recognizer;
-    if (width !== FACE_WIDTH || height !== FACE_HEIGHT) {
-      throw new ArgumentError(`teacher ${name} takes faces of ${width}×${height}; expected 96×112`);
-    }
-    if (recognizer.dimension !== dimension) {
-      throw new ArgumentError(
-        `teacher ${name} has embeddings of ${recognizer.dimension} values; the network to train has ${dimension}`,
-      );
-    }
-    return new TeacherTargets(gpu, teacher, faces, views, await EmbeddingFile.open(path, modelId, dimension));
+    checkTeacher(teacher, dimension);
+    return new TeacherTargets(gpu, teacher, faces, views, await EmbeddingFile.open(path, teacher.modelId, dimension));
   }
 
   async #views(index: number): Promise<Uint8Array[]> {

@@ -10,6 +10,7 @@ import { writeUnitPixels } from '../../src/models/unit-pixels.js';
 import { saveState } from '../../src/nn/state.js';
 import { flip } from '../../src/ops/strided.js';
 import { keep, scope, Tensor } from '../../src/tensor/tensor.js';
+import { FeatureProducts } from '../../src/training/components/feature-products.js';
 import { fitHead, withFullHead } from '../../src/training/components/fit-head.js';
 import { solvePositive } from '../../src/training/components/solve-positive.js';
 import { gpuSuite, randomValues, testGpu } from '../helpers/harness.js';
@@ -96,6 +97,35 @@ test('is the ridge regression of embeddings on the map, of faces and their mirro
   const correlation = dot(found[0], trained) / Math.sqrt(dot(found[0], found[0]) * dot(trained, trained));
   assert.ok(correlation > 0.9, `correlation ${correlation}`);
   for (const one of [x, source, model]) one.dispose();
+});
+
+test('sums of products are the covariances, however the faces are cut into products', async () => {
+  const gpu = await testGpu();
+  const [faces, size, dimension] = [23, 37, 2];
+  const features = randomValues(faces * size, 5);
+  const targets = randomValues(faces * dimension, 6);
+  const products = new FeatureProducts(gpu, size, dimension, 8, 16);
+  for (let first = 0; first < faces; first += 5) {
+    const end = Math.min(faces, first + 5);
+    products.add(features.subarray(first * size, end * size), targets.subarray(first * dimension, end * dimension));
+  }
+  const found = await products.read();
+  products.dispose();
+  const [x, y] = [new Matrix(faces, size), new Matrix(faces, dimension)];
+  for (let n = 0; n < faces; n++) {
+    for (let i = 0; i < size; i++) x.set(n, i, features[n * size + i]);
+    for (let d = 0; d < dimension; d++) y.set(n, d, targets[n * dimension + d]);
+  }
+  const mean = x.mean('column');
+  x.center('column');
+  y.center('column');
+  const near = (a: Float64Array, b: readonly number[]): void =>
+    a.forEach((value, i) => {
+      assert.ok(Math.abs(value - b[i]) < 1e-6, `${i}: ${value}, expected ${b[i]}`);
+    });
+  near(found.mean, mean);
+  near(found.covariance, x.transpose().mmul(x).div(faces).to1DArray());
+  near(found.crossed, x.transpose().mmul(y).div(faces).to1DArray());
 });
 
 test('refuses another head, no ridge and targets of another size', async () => {

@@ -4,18 +4,10 @@ import type { Gpu } from '../../gpu/gpu.js';
 import { CameoFace, type CameoFaceConfig } from '../../models/cameo-face.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
 import { loadState } from '../../nn/state.js';
-import { add } from '../../ops/binary.js';
-import { slice } from '../../ops/layout.js';
-import { matmul } from '../../ops/matmul/matmul.js';
 import { flip } from '../../ops/strided.js';
-import { keep, scope, Tensor } from '../../tensor/tensor.js';
 import { runOverFaces } from '../run-over-faces.js';
+import { FeatureProducts } from './feature-products.js';
 import { solvePositive } from './solve-positive.js';
-
-/** Rows of features in one product. */
-const ROWS = 1024;
-/** Columns of the matrix of products that one buffer holds, so that no buffer is larger than devices allow. */
-const COLUMNS = 1024;
 
 type Progress = (what: string, done: number, total: number) => void;
 
@@ -46,7 +38,7 @@ export async function fitHead(
     throw new ArgumentError(`fitHead: ${targets.length} values of targets for ${indices.length} faces`);
   }
   const size = fullHead.linear.weight.shape[0];
-  const products = new Products(gpu, size, dimension);
+  const products = new FeatureProducts(gpu, size, dimension);
   try {
     await runOverFaces(
       gpu,
@@ -127,96 +119,6 @@ function variancesOf(covariance: Float64Array, size: number, weight: Float64Arra
     for (let d = 0; d < dimension; d++) variances[d] += row[d] * weight[i * dimension + d];
   }
   return variances;
-}
-
-/** Sums over faces of products of features with features and with targets, on the GPU. */
-class Products {
-  #count = 0;
-  #rows = 0;
-  readonly #features: Float32Array;
-  readonly #targets: Float32Array;
-  readonly #means: Float64Array;
-  readonly #targetMeans: Float64Array;
-  /** By columns: [size, columns]. */
-  readonly #blocks: Tensor[] = [];
-  #crossed: Tensor;
-
-  constructor(
-    private readonly gpu: Gpu,
-    private readonly size: number,
-    private readonly dimension: number,
-  ) {
-    this.#features = new Float32Array(ROWS * size);
-    this.#targets = new Float32Array(ROWS * dimension);
-    this.#means = new Float64Array(size);
-    this.#targetMeans = new Float64Array(dimension);
-    for (let first = 0; first < size; first += COLUMNS) {
-      this.#blocks.push(keep(Tensor.zeros(gpu, [size, Math.min(COLUMNS, size - first)])));
-    }
-    this.#crossed = keep(Tensor.zeros(gpu, [size, dimension]));
-  }
-
-  /** @param features [rows, size] @param targets [rows, dimension] */
-  add(features: Float32Array, targets: Float32Array): void {
-    const { size, dimension } = this;
-    const rows = features.length / size;
-    if (this.#rows + rows > ROWS) this.#flush();
-    this.#features.set(features, this.#rows * size);
-    this.#targets.set(targets, this.#rows * dimension);
-    for (let at = 0; at < features.length; at++) this.#means[at % size] += features[at];
-    for (let at = 0; at < targets.length; at++) this.#targetMeans[at % dimension] += targets[at];
-    this.#rows += rows;
-    this.#count += rows;
-  }
-
-  #flush(): void {
-    if (this.#rows === 0) return;
-    const { gpu, size, dimension } = this;
-    this.#features.fill(0, this.#rows * size);
-    this.#targets.fill(0, this.#rows * dimension);
-    const all = keep(Tensor.from(gpu, this.#features, [ROWS, size]));
-    const sum = (total: Tensor, other: () => Tensor): Tensor => {
-      const next = keep(scope(gpu, () => add(total, matmul(all, other(), { transposeA: true }))));
-      total.dispose();
-      return next;
-    };
-    this.#blocks.forEach((block, k) => {
-      this.#blocks[k] = sum(block, () => slice(all, [0, k * COLUMNS], [ROWS, block.shape[1]]));
-    });
-    this.#crossed = sum(this.#crossed, () => Tensor.from(gpu, this.#targets, [ROWS, dimension]));
-    all.dispose();
-    this.#rows = 0;
-  }
-
-  /** Covariance of features, [size, size]; that of features and targets, [size, dimension]; and the mean of features. */
-  async read(): Promise<{ covariance: Float64Array; crossed: Float64Array; mean: Float64Array }> {
-    this.#flush();
-    const { size, dimension } = this;
-    const n = this.#count;
-    const mean = this.#means.map((sum) => sum / n);
-    const targetMean = this.#targetMeans.map((sum) => sum / n);
-    const covariance = new Float64Array(size * size);
-    for (const [k, block] of this.#blocks.entries()) {
-      const values = await block.read();
-      const columns = block.shape[1];
-      for (let i = 0; i < size; i++) {
-        for (let j = 0; j < columns; j++) {
-          const column = k * COLUMNS + j;
-          covariance[i * size + column] = values[i * columns + j] / n - mean[i] * mean[column];
-        }
-      }
-    }
-    const crossed = Float64Array.from(
-      await this.#crossed.read(),
-      (value, at) => value / n - mean[Math.floor(at / dimension)] * targetMean[at % dimension],
-    );
-    return { covariance, crossed, mean };
-  }
-
-  dispose(): void {
-    for (const block of this.#blocks) block.dispose();
-    this.#crossed.dispose();
-  }
 }
 
 /**

@@ -47,7 +47,13 @@ test('is the ridge regression of embeddings on the map, of faces and their mirro
   const source = new CameoFace(CONFIG).initialize(gpu, 7);
   const model = withFullHead(gpu, CONFIG, await saveState(source));
   const targets = randomValues(FACES * DIMENSION, 3);
-  await fitHead(gpu, model, set, indices, targets, RIDGE);
+  // Faces of several sets count as those of one.
+  const [first, rest] = [indices.slice(0, 9), indices.slice(9)];
+  const parts = [
+    { faces: set, indices: first, targets: targets.subarray(0, 9 * DIMENSION) },
+    { faces: set, indices: rest, targets: targets.subarray(9 * DIMENSION) },
+  ];
+  await fitHead(gpu, model, parts, RIDGE);
 
   const pixels = new Float32Array(FACES * HEIGHT * WIDTH * 3);
   writeUnitPixels(await set.batch(indices), pixels);
@@ -134,7 +140,7 @@ test('refuses another head, no ridge and targets of another size', async () => {
   const other = new CameoFace(CONFIG).initialize(gpu, 1);
   const model = withFullHead(gpu, CONFIG, await saveState(other));
   const fit = (one: CameoFace, size: number, ridge: number) => () =>
-    fitHead(gpu, one, set, [0, 1], new Float32Array(size), ridge);
+    fitHead(gpu, one, [{ faces: set, indices: [0, 1], targets: new Float32Array(size) }], ridge);
   const complains = async (run: () => Promise<void>, complaint: RegExp) => {
     let message = '';
     await run().catch((error: Error) => {
@@ -144,6 +150,7 @@ test('refuses another head, no ridge and targets of another size', async () => {
   };
   await complains(fit(other, 6, 1), /no head "full"/);
   await complains(fit(model, 6, 0), /ridge is 0; expected a number above 0/);
+  await complains(() => fitHead(gpu, model, [], 1), /0 faces; expected at least 2/);
   await complains(fit(model, 5, 1), /5 values of targets for 2 faces/);
   for (const one of [other, model]) one.dispose();
   assert.throws(() => new CameoFace({ head: 'none' as never }), /head is "none"; expected depthwise or full/);

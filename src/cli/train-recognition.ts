@@ -32,7 +32,7 @@ import {
   STEPS_HELP,
   settingsFile,
 } from './training-settings.js';
-import { expectKind, readWeights, type WeightsOf, weightsPath } from './weights.js';
+import { readGeneratorWeights } from './weights.js';
 
 interface TrainRecognitionCommand extends NetworkTrainingOptions {
   sources?: string;
@@ -148,7 +148,7 @@ async function run(options: TrainRecognitionCommand): Promise<void> {
   for (const name of ['model', 'best']) {
     await refuseInput(join(options.out, `${name}.safetensors`), [options.teacher, options.from]);
   }
-  const shipped = config.generatedBatch > 0 ? await readCodec() : undefined;
+  const shipped = config.generatedBatch > 0 ? await readGeneratorWeights() : undefined;
   let made: KltAutoencoder | undefined;
   const codec = shipped && { id: shipped.modelId, model: (gpu: Gpu) => (made = loadKlt(gpu, shipped.file)) };
   await runTrainingCommand(options, displayOf(config), (shown) =>
@@ -212,8 +212,3 @@ const displayOf = (config: RecognitionTrainingConfig): RecognitionDisplay => ({
   plot: { name: 'training.svg', plots: PLOTS },
   more: ' and best.safetensors',
 });
-
-/** The codec that makes faces: the one that CAMEO_MODEL names, else the one that is shipped. */
-async function readCodec(): Promise<WeightsOf<'codec'>> {
-  return expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');
-}

@@ -99,3 +99,7 @@ export function expectKind<K extends CodecKind>(weights: Weights, kind: K): Weig
   }
   return weights as WeightsOf<K>;
 }
+
+/** The codec that makes faces for training: the one that CAMEO_MODEL names, else the one that is shipped. */
+export const readGeneratorWeights = async (): Promise<CodecWeights> =>
+  expectKind(await readWeights(weightsPath(undefined, 'codec')), 'codec');

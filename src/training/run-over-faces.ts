@@ -1,4 +1,4 @@
-import type { FaceSet } from '../data/faces/face-set.js';
+import type { FaceSource } from '../data/faces/batches.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { writeUnitPixels } from '../models/unit-pixels.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -20,7 +20,7 @@ export interface FacePass {
  */
 export async function runOverFaces<K extends string>(
   gpu: Gpu,
-  faces: FaceSet,
+  faces: FaceSource,
   indices: readonly number[],
   { height, width }: { height: number; width: number },
   body: (x: Tensor) => Readonly<Record<K, Tensor>>,
@@ -30,7 +30,7 @@ export async function runOverFaces<K extends string>(
 }
 
 async function* batchesOf(
-  faces: FaceSet,
+  faces: FaceSource,
   indices: readonly number[],
   pixelsOfFace: number,
 ): AsyncGenerator<InputBatch<FacePass>> {

@@ -12,6 +12,7 @@ import { unitEmbeddings } from './teacher.js';
 const BATCH = 16;
 /** Batches between two savings of the cache. */
 const SAVE_EVERY = 16;
+const GENERATED_AT_ONCE = 256;
 
 export type ViewProgress = (done: number, total: number) => void;
 
@@ -163,6 +164,20 @@ export class TeacherTargets {
   async ofBatch({ indices, generated: numbers }: DrawnFaces, generated: GeneratedFaces | null): Promise<Float32Array> {
     const own = await this.of(indices);
     return generated ? joined([own, await this.ofGenerated(generated, numbers)]) : own;
+  }
+
+  /** Makes all generated faces, a few at a time. @returns their targets, [count · dimension] */
+  async ofAllGenerated(generated: GeneratedFaces, onProgress?: ViewProgress): Promise<Float32Array> {
+    const parts: Float32Array[] = [];
+    for (let first = 0; first < generated.count; first += GENERATED_AT_ONCE) {
+      const count = Math.min(GENERATED_AT_ONCE, generated.count - first);
+      const numbers = Array.from({ length: count }, (_, k) => first + k);
+      await generated.batch(numbers);
+      parts.push(await this.ofGenerated(generated, numbers));
+      await this.save();
+      onProgress?.(first + count, generated.count);
+    }
+    return joined(parts);
   }
 
   /** The targets of generated faces: those of the faces that they were made from, or the teacher's own. */

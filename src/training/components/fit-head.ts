@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../common/errors.js';
-import type { FaceSet } from '../../data/faces/face-set.js';
+import type { FaceSource } from '../../data/faces/batches.js';
 import type { Gpu } from '../../gpu/gpu.js';
 import { CameoFace, type CameoFaceConfig } from '../../models/cameo-face.js';
 import type { HostTensors } from '../../nn/host-tensor.js';
@@ -11,57 +11,69 @@ import { solvePositive } from './solve-positive.js';
 
 type Progress = (what: string, done: number, total: number) => void;
 
+/** Faces that a head is computed from. */
+export interface HeadFaces {
+  faces: FaceSource;
+  /** Of the faces to use. */
+  indices: readonly number[];
+  /** The teacher's embeddings of these, [indices.length · dimension]. */
+  targets: Float32Array;
+}
+
 /**
  * Computes the full head of a recogniser in closed form: the linear layer whose embeddings come closest, in squared error, to a teacher's
  * unit embeddings, by ridge regression. A face and its mirror image both have the teacher's embedding of the face.
  * Embeddings then have mean 0 over the faces. The layers below stay as they are.
  *
  * @param model with the head `full`, in evaluation mode, on the GPU
- * @param indices of the faces, at least 2
- * @param targets the teacher's embeddings, [indices.length · dimension]
+ * @param parts at least 2 faces in all
  * @param ridge what is added to the diagonal of the features' covariance, as a multiple of its mean
  * @throws ArgumentError for another head, a ridge that is not above 0, or targets of another size
  */
 export async function fitHead(
   gpu: Gpu,
   model: CameoFace,
-  faces: FaceSet,
-  indices: readonly number[],
-  targets: Float32Array,
+  parts: readonly HeadFaces[],
   ridge: number,
   onProgress: Progress = () => {},
 ): Promise<void> {
   const { fullHead, dimension } = model;
   if (!fullHead) throw new ArgumentError('fitHead: the recogniser has no head "full"');
   if (!(ridge > 0)) throw new ArgumentError(`fitHead: ridge is ${ridge}; expected a number above 0`);
-  if (indices.length < 2 || targets.length !== indices.length * dimension) {
-    throw new ArgumentError(`fitHead: ${targets.length} values of targets for ${indices.length} faces`);
+  const total = parts.reduce((sum, { indices }) => sum + indices.length, 0);
+  if (total < 2) throw new ArgumentError(`fitHead: ${total} faces; expected at least 2`);
+  for (const { indices, targets } of parts) {
+    if (targets.length !== indices.length * dimension) {
+      throw new ArgumentError(`fitHead: ${targets.length} values of targets for ${indices.length} faces`);
+    }
   }
   const size = fullHead.linear.weight.shape[0];
   const products = new FeatureProducts(gpu, size, dimension);
   try {
-    await runOverFaces(
-      gpu,
-      faces,
-      indices,
-      model,
-      (x) => ({ plain: model.features(x), mirrored: model.features(flip(x, [2])) }),
-      ({ plain, mirrored }, { first, count }) => {
-        for (const features of [plain, mirrored]) {
+    let done = 0;
+    for (const { faces, indices, targets } of parts) {
+      await runOverFaces(
+        gpu,
+        faces,
+        indices,
+        model,
+        (x) => ({ plain: model.features(x), mirrored: model.features(flip(x, [2])) }),
+        ({ plain, mirrored }, { first, count }) => {
           const own = targets.subarray(first * dimension, (first + count) * dimension);
-          products.add(features.subarray(0, count * size), own);
-        }
-        onProgress('features of faces', first + count, indices.length);
-      },
-    );
+          for (const features of [plain, mirrored]) products.add(features.subarray(0, count * size), own);
+          done += count;
+          onProgress('features of faces', done, total);
+        },
+      );
+    }
     const { covariance, crossed, mean } = await products.read();
     let trace = 0;
     for (let i = 0; i < size; i++) trace += covariance[i * size + i];
     // The scale of outputs comes from the batch norm, so their variance is needed with the covariance as it is.
     const plain = covariance.slice();
     for (let i = 0; i < size; i++) covariance[i * size + i] += (ridge * trace) / size;
-    const weight = solvePositive(covariance, size, crossed, dimension, (done, total) =>
-      onProgress('linear layer', done, total),
+    const weight = solvePositive(covariance, size, crossed, dimension, (rows, all) =>
+      onProgress('linear layer', rows, all),
     );
     setHead(gpu, fullHead, weight, mean, variancesOf(plain, size, weight, dimension));
   } finally {

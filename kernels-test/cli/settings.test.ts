@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { number } from '../../src/cli/numbers.js';
 import { checkResumed, merged, readSettings, settingsGiven } from '../../src/cli/training-settings.js';
 import { ArgumentError, FormatError } from '../../src/common/errors.js';
 import { writeSafetensors } from '../../src/nn/safetensors.js';
@@ -77,6 +78,22 @@ test('the settings of joint training and of its comparator differ only in what l
   assert.ok(global?.importance && !alone.model.global?.importance);
   assert.equal({ ...alone, stages: named }, { ...joint, model, stages: plain });
   assert.ok(joint.stages.some(({ recognizer }) => recognizer === 'trained'));
+});
+
+test('the number of an option is finite and decimal', async () => {
+  for (const [text, value] of [
+    ['1e-3', 0.001],
+    ['-2', -2],
+    ['.5', 0.5],
+    [' 7 ', 7],
+  ] as const) {
+    assert.is(number(text), value);
+  }
+  for (const text of ['', 'abc', 'NaN', 'Infinity', '1e999', '0x10', '1.2.3', '3 4']) {
+    assert.throws(() => number(text), /Expected a finite number/, text);
+    const run = await cameoHere(['train', 'losses', '--steps', text]);
+    assert.match(run.complaints.join(), /option '--steps <n>' argument '.*' is invalid\. Expected a finite number/);
+  }
 });
 
 test('a number in quotes is refused in settings of the programming interface, too', () => {

@@ -13,10 +13,12 @@ export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: str
   };
 }
 
-/** Reads a number. @throws InvalidArgumentError, which commander reports with the name of the option */
+/** Reads a finite decimal number. @throws InvalidArgumentError, which commander reports with the name of the option */
 export function number(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('Expected a number.');
+  if (!/^[-+]?[\d.]+(e[-+]?\d+)?$/i.test(text.trim()) || !Number.isFinite(value)) {
+    throw new InvalidArgumentError('Expected a finite number.');
+  }
   return value;
 }
 

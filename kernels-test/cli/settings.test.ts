@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { number } from '../../src/cli/numbers.js';
+import { number, share } from '../../src/cli/numbers.js';
 import { checkResumed, merged, readSettings, settingsGiven } from '../../src/cli/training-settings.js';
 import { ArgumentError, FormatError } from '../../src/common/errors.js';
 import { writeSafetensors } from '../../src/nn/safetensors.js';
@@ -94,6 +94,12 @@ test('the number of an option is finite and decimal', async () => {
     const run = await cameoHere(['train', 'losses', '--steps', text]);
     assert.match(run.complaints.join(), /option '--steps <n>' argument '.*' is invalid\. Expected a finite number/);
   }
+});
+
+test('a score from 0 to 1 is no other number', () => {
+  assert.equal(['0', '0.25', '1'].map(share), [0, 0.25, 1]);
+  for (const text of ['-0.1', '1.01']) assert.throws(() => share(text), /Expected a number from 0 to 1/);
+  assert.throws(() => share('half'), /Expected a finite number/);
 });
 
 test('a number in quotes is refused in settings of the programming interface, too', () => {

@@ -36,7 +36,7 @@ import { complain } from './complain.js';
 import { detectorOf, readDetector } from './detector-file.js';
 import { openDevice } from './device.js';
 import { addJson, beginJson, JSON_HELP } from './json-output.js';
-import { integer, number } from './numbers.js';
+import { integer, share } from './numbers.js';
 import { claimFile, Outputs } from './outputs.js';
 import { dataFolder } from './places.js';
 import { startProgress } from './progress.js';
@@ -79,7 +79,7 @@ export function addEvaluateDetection(evaluate: Command): void {
       'weights of the face detector: safetensors, or FILE.onnx, see docs/onnx.md (default: CAMEO_DETECTOR, else the shipped detector)',
     )
     .option('--min-face <pixels>', 'side of the smallest face that is looked for', integer(12, 100_000))
-    .option('--threshold <x>', 'score that a face needs, from 0 to 1', number)
+    .option('--threshold <x>', 'score that a face needs, from 0 to 1', share)
     .option('--worst <file>', 'PNG with the pictures in which most went wrong; it shows what the pictures show')
     .option('--name <name>', 'what the files that it writes are called', 'detection')
     .option('--json', JSON_HELP)

@@ -29,6 +29,13 @@ export function positive(text: string): number {
   return value;
 }
 
+/** Reads a score or share from 0 to 1. @throws InvalidArgumentError, which commander reports */
+export function share(text: string): number {
+  const value = number(text);
+  if (value < 0 || value > 1) throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  return value;
+}
+
 /** Reads a rate above 0 and below 1. @throws InvalidArgumentError, which commander reports */
 export function rate(text: string): number {
   const value = Number(text);

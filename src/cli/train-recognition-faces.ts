@@ -20,7 +20,7 @@ import {
 } from '../training/gather-faces.js';
 import { openDevice } from './device.js';
 import { lfwPerson, openLfwFaces } from './lfw-faces.js';
-import { integer, number } from './numbers.js';
+import { integer, number, share } from './numbers.js';
 import { claimFile, Outputs } from './outputs.js';
 import { dataFolder, embeddingsFile, recognizerPlaces } from './places.js';
 import { startStages } from './progress.js';
@@ -47,7 +47,7 @@ export function addTrainRecognitionFaces(train: Command): void {
       'folder of data sets: faces, photos, profiles, lfw (default: CAMEO_DATA, else ../shared/data)',
     )
     .option('--teacher <name>', 'the recogniser that compares persons', 'mobilefacenet-casia')
-    .option('--least-score <x>', 'minimum score of a face in a photograph', number, 0.8)
+    .option('--least-score <x>', 'minimum score of a face in a photograph', share, 0.8)
     .option(
       '--compare <sources>',
       'sources whose persons are compared with those of LFW',

@@ -19,6 +19,7 @@ import {
   OWN_CODECS,
 } from './codecs-request.js';
 import { encodingsFolder } from './places.js';
+import type { AutoencoderWeights } from './weights.js';
 
 /** The codecs of a comparison, each opened when first needed. */
 export class ComparedCodecs {
@@ -29,6 +30,7 @@ export class ComparedCodecs {
   readonly #cache = new EncodingCache(encodingsFolder());
   readonly #opened = new Map<string, Promise<FaceEncoder>>();
   #autoencoder: AutoencoderCodec | null = null;
+  #autoencoderWeights: AutoencoderWeights | null = null;
 
   constructor(
     private readonly gpu: Gpu,
@@ -70,9 +72,9 @@ export class ComparedCodecs {
     return Promise.all(names.map((name) => this.#encoder(name)));
   }
 
-  /** Id of the shipped autoencoder's weights, if it takes part; known after `asked` and `every`. */
-  get autoencoderId(): string | undefined {
-    return this.#autoencoder?.modelId;
+  /** The shipped autoencoder's weights, if it takes part; known after `asked` and `every`. */
+  get autoencoder(): AutoencoderWeights | null {
+    return this.#autoencoderWeights;
   }
 
   dispose(): void {
@@ -89,8 +91,9 @@ export class ComparedCodecs {
     if (name === 'cameo') return cameoEncoder(this.cameo, this.#cache);
     if (name === 'cameo-png') return cameoPngEncoder(this.cameo, this.#cache);
     if (name === AUTOENCODER_PNG) {
-      const { bytes } = this.inputs.autoencoder ?? (await autoencoderWeights());
-      this.#autoencoder = AutoencoderCodec.fromWeights(this.gpu, bytes);
+      const weights = this.inputs.autoencoder ?? (await autoencoderWeights());
+      this.#autoencoderWeights = weights;
+      this.#autoencoder = AutoencoderCodec.fromWeights(this.gpu, weights.bytes);
       return autoencoderPngEncoder(this.#autoencoder, this.#cache);
     }
     return baselineEncoder(FOREIGN_CODECS.find((codec) => codec.name === name)!, this.#cache, this.signal);

@@ -243,14 +243,15 @@ function rowsToKeep(earlier: EarlierReport | null, encoders: readonly FaceEncode
 function reportHead(
   options: CodecsOptions,
   { extraModels, single }: CodecsRequest,
-  { lfw, found, recognizers, weights, goals }: CodecsInputs,
+  { lfw, found, recognizers, weights, goals, extraModels: ownExtraModels }: CodecsInputs,
   codecs: ComparedCodecs,
   earlier: EarlierReport | null,
   kept: readonly ComparisonRow[],
 ) {
   const { metadata } = weights.file;
   const seen = new Set(options.seen?.split(',') ?? []);
-  const watched = metadata.get('cameo.recognizers') ?? '';
+  const models = [weights, ...(codecs.autoencoder ? [codecs.autoencoder] : []), ...ownExtraModels];
+  const watched = models.map(({ file }) => file.metadata.get('cameo.recognizers') ?? '').join();
   const keptModels = (earlier?.besides ?? []).filter(
     ({ name }) =>
       !extraModels.some((other) => other.name === name) &&
@@ -270,7 +271,7 @@ function reportHead(
       id: codecs.cameo.modelId,
       training: parseJson(metadata.get('cameo.training') ?? 'null', 'metadata "cameo.training"'),
     },
-    autoencoder: codecs.autoencoderId,
+    autoencoder: codecs.autoencoder?.modelId,
     besides: [...extraModels.map(({ name }, k) => ({ name, id: codecs.extraModels[k].modelId })), ...keptModels],
     goals: goals ?? earlier?.goals,
   };

@@ -76,7 +76,8 @@ class Bottleneck extends Layer {
  */
 export class MobileFaceNet extends Recognizer {
   readonly dimension = 128;
-  readonly #layers: Layer[];
+  /** All layers in order: two convs, the bottlenecks, the 1×1 conv, the depthwise conv over the whole map, the linear layer. */
+  readonly parts: readonly Layer[];
 
   /** @param width and height in pixels, multiples of 16: 112×112 in the paper */
   constructor(
@@ -92,17 +93,32 @@ export class MobileFaceNet extends Recognizer {
         inputs = c;
       }
     }
-    this.#layers = [
+    this.parts = [
       this.child('conv1', new ConvBlock(3, 64, 3, { stride: 2, padding: 1 })),
       this.child('dw_conv1', new ConvBlock(64, 64, 3, { padding: 1, groups: 64 })),
-      this.child('blocks', new Sequential(blocks)),
+      ...this.child('blocks', new Sequential(blocks)).layers,
       this.child('conv2', new ConvBlock(inputs, 512, 1, {})),
       this.child('linear7', new ConvBlock(512, 512, [height / 16, width / 16], { groups: 512 }, false)),
       this.child('linear1', new ConvBlock(512, this.dimension, 1, {}, false)),
     ];
   }
 
+  /**
+   * The output of each part; the last one has the values of the embeddings.
+   * @param x faces [N,H,W,3] in [0, 1]
+   * @param given outputs of another such network: each part then takes the one before it, instead of this network's own
+   * @returns [N,H/2,W/2,64], …, [N,1,1,128]
+   * @throws ShapeError for faces or maps of another size
+   */
+  maps(x: Tensor, given?: readonly Tensor[]): Tensor[] {
+    const maps: Tensor[] = [];
+    for (const [k, part] of this.parts.entries()) {
+      maps.push(part.forward(k === 0 ? this.normalize(x) : (given ?? maps)[k - 1]));
+    }
+    return maps;
+  }
+
   protected override forward(x: Tensor): Tensor {
-    return reshape(runInOrder(this.#layers, x), [x.shape[0], this.dimension]);
+    return reshape(runInOrder(this.parts, x), [x.shape[0], this.dimension]);
   }
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArgumentError } from '../common/errors.js';
 import { CounterRandom } from '../common/random.js';
+import type { FaceSource } from '../data/faces/batches.js';
 import { FACE_BYTES, readFace } from '../data/faces/face-pack.js';
 import type { FaceSet } from '../data/faces/face-set.js';
 import { ensureFolder, writeFileAtomic } from '../data/files/atomic-file.js';
@@ -129,6 +130,15 @@ export class GeneratedFaces {
     const faces: Uint8Array[] = [];
     for (const number of Array.from(numbers)) faces.push(await this.face(number));
     return faces;
+  }
+
+  /** The same faces, but the originals of restored ones in their place. */
+  originals(): FaceSource {
+    const one = async (number: number): Promise<Uint8Array> => {
+      const original = this.originalOf(number);
+      return original === null ? this.face(number) : this.faces.face(original);
+    };
+    return { count: this.count, batch: (numbers) => Promise.all(Array.from(numbers, one)) };
   }
 
   async #make(first: number): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../common/errors.js';
-import { FaceBatches, type FaceSource, sourceWeights } from '../data/faces/batches.js';
+import { assembleBatch, FaceBatches, type FaceSource, sourceWeights } from '../data/faces/batches.js';
 import type { FaceSet } from '../data/faces/face-set.js';
 import { balancedWeights, type Labelling } from '../data/faces/identity-set.js';
 import type { GeneratedFaces } from './generated-faces.js';
@@ -8,6 +8,8 @@ import type { RecognitionTrainingConfig } from './recognition-config.js';
 /** A part of the faces, and the order that they are drawn in. */
 interface Part {
   faces: FaceSource;
+  /** What the teacher looks at, where that is something else. */
+  originals?: FaceSource;
   /** Of the whole set. */
   indices: readonly number[];
   batches: FaceBatches;
@@ -21,6 +23,8 @@ export interface DrawnFaces {
   generated: number[];
   /** [faces, H, W, 3] in [0, 1] */
   images: Float32Array;
+  /** With hints: the same, but not degraded, and the originals in place of restored faces. */
+  clean?: Float32Array;
   /** Classes of the labelled ones. */
   labels: number[];
 }
@@ -66,7 +70,8 @@ export class RecognitionBatches {
     if (generated) {
       const batchSize = config.generatedBatch;
       const options = { count: generated.count, batchSize, seed: (seed ^ 0x9e37) >>> 0, augment, degrade };
-      this.#generated = { faces: generated, indices: [], batches: new FaceBatches(options) };
+      const batches = new FaceBatches(options);
+      this.#generated = { faces: generated, originals: generated.originals(), indices: [], batches };
     }
   }
 
@@ -99,15 +104,28 @@ export class RecognitionBatches {
     const indices = loaded
       .slice(0, this.#parts.length)
       .flatMap(({ plan }, k) => Array.from(plan.indices, (index) => this.#parts[k].indices[index]));
-    const images = new Float32Array(loaded.reduce((size, part) => size + part.images.length, 0));
-    let at = 0;
-    for (const part of loaded) {
-      images.set(part.images, at);
-      at += part.images.length;
-    }
+    const images = joinedPictures(loaded.map((part) => part.images));
     const labels = indices.slice(0, this.config.batchSize).map((index) => this.labelling.classOf[index]);
-    return { indices, generated, images, labels };
+    const drawn = { indices, generated, images, labels };
+    if (this.config.hints === 0) return drawn;
+    const clean = await Promise.all(
+      parts.map(async ({ faces, originals }, k) => {
+        const { indices: wanted } = loaded[k].plan;
+        return assembleBatch(await (originals ?? faces).batch(wanted), loaded[k].plan);
+      }),
+    );
+    return { ...drawn, clean: joinedPictures(clean) };
   }
+}
+
+function joinedPictures(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 /** The mean of the teacher's embeddings of each class's faces, [classes, dimension]. @param targets of `labelled` */

@@ -53,6 +53,13 @@ export interface RecognitionTrainingConfig {
   averageDecay: number;
   /** True: the head `full` of a CameoFace keeps its values, such as those of `fitHead`, and the layers below it are trained. */
   fixedHead: boolean;
+  /**
+   * Weight of the distance between the maps of a MobileFaceNet and those of its teacher, another MobileFaceNet, after each part;
+   * 0: maps are not compared. Above 0, the teacher looks at each face as it is flipped, turned and shifted, but before it is degraded.
+   */
+  hints: number;
+  /** First steps, in which each part of the network takes the teacher's map before it, and so learns apart from the others. */
+  teacherForcingSteps: number;
 }
 
 export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
@@ -81,6 +88,8 @@ export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
   teacherClasses: false,
   averageDecay: 0,
   fixedHead: false,
+  hints: 0,
+  teacherForcingSteps: 0,
 };
 
 /** Settings as they are called now, of files and checkpoints of earlier versions, too. */
@@ -128,6 +137,7 @@ export function checkRecognitionTraining(config: RecognitionTrainingConfig): Rec
       'training: fixedHead is true, which needs the architecture "cameo-face" with the head "full"',
     );
   }
+  checkHints(config);
   checkDegradation(config.degrade);
   checkLossSpec('training', config.loss);
   if (config.unlabelledBatch > 0 && config.distillation === 0) {
@@ -143,6 +153,35 @@ export function checkRecognitionTraining(config: RecognitionTrainingConfig): Rec
     throw new ArgumentError('training: sourceWeights and balanced exclude each other; give one of them');
   }
   return config;
+}
+
+function checkHints({
+  hints,
+  teacherForcingSteps,
+  architecture,
+  distillation,
+  ...config
+}: RecognitionTrainingConfig): void {
+  checkSetting('hints', hints, 0, 1e6);
+  checkSetting('teacherForcingSteps', teacherForcingSteps, 0, 1e9, true);
+  const refuse = (what: string): never => {
+    throw new ArgumentError(`training: ${what}`);
+  };
+  if (hints > 0 && architecture !== 'mobilefacenet') {
+    refuse(
+      `hints is ${hints}, which needs the architecture "mobilefacenet"; this one is ${JSON.stringify(architecture)}`,
+    );
+  }
+  if (hints > 0 && distillation === 0) refuse(`hints is ${hints}, which needs a teacher (distillation above 0)`);
+  if (hints > 0 && config.teacherViews === 2) {
+    refuse(`teacherViews is 2 and hints is ${hints}, with which the teacher looks at one view of a face`);
+  }
+  if (teacherForcingSteps > 0 && hints === 0) {
+    refuse(`teacherForcingSteps is ${teacherForcingSteps}, which needs hints above 0`);
+  }
+  if (teacherForcingSteps > config.labelStart) {
+    refuse(`teacherForcingSteps is ${teacherForcingSteps}; expected at most labelStart, ${config.labelStart}`);
+  }
 }
 
 /** Faces in a step, of all kinds. */

@@ -1,5 +1,6 @@
-import { CheckpointError } from '../common/errors.js';
+import { ArgumentError, CheckpointError } from '../common/errors.js';
 import type { Gpu } from '../gpu/gpu.js';
+import { MobileFaceNet } from '../models/mobilefacenet.js';
 import type { Recognizer } from '../models/recognizer.js';
 import { buildRecognizer } from '../models/recognizer-file.js';
 import { Adam } from '../nn/adam.js';
@@ -12,7 +13,7 @@ import { cosine, type Schedule, warmUp } from '../nn/schedule.js';
 import { loadState, saveState } from '../nn/state.js';
 import { averageDecay, averageWeights } from '../nn/weight-average.js';
 import { add, mul } from '../ops/binary.js';
-import { slice } from '../ops/layout.js';
+import { reshape, slice } from '../ops/layout.js';
 import { marginLoss } from '../ops/margin-loss.js';
 import { l2Normalize } from '../ops/normalize.js';
 import { sum } from '../ops/reduce.js';
@@ -21,6 +22,7 @@ import { affine } from '../ops/unary.js';
 import { type RecordedStep, recordStep } from '../tensor/recorded-step.js';
 import { keep, Tensor } from '../tensor/tensor.js';
 import { type CheckpointFormat, type CheckpointState, parseCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { type HintTargets, hintDistance, hintTargets } from './hints.js';
 import {
   checkRecognitionTraining,
   DEFAULT_RECOGNITION_TRAINING,
@@ -41,6 +43,8 @@ export interface RecognitionStep {
   classification: number;
   /** 1 − cos(embedding, teacher's), mean; 0 without a teacher */
   distance: number;
+  /** Mean distance of the maps to the teacher's, in variances of the teacher's; 0 where they are not compared. */
+  hints: number;
   margin: number;
   learningRate: number;
 }
@@ -51,8 +55,10 @@ export interface RecognitionBatch {
   images: Float32Array;
   /** Classes of the first batchSize. */
   labels: ArrayLike<number>;
-  /** The teacher's embeddings of all, each of length 1; null without a teacher. */
+  /** The teacher's embeddings of all, each of length 1; null without a teacher, or with hints. */
   teacher: Float32Array | null;
+  /** With hints: the faces that the teacher looks at, like `images`. */
+  clean?: Float32Array;
 }
 
 /** The network, and the class weights that only training needs. */
@@ -68,8 +74,8 @@ class Trained extends Module {
   }
 }
 
-type RecognitionInputs = { x: Tensor; labels: Tensor; labelWeight: Tensor; teacher: Tensor };
-type StepFigures = { loss: Tensor; classification: Tensor; distance: Tensor };
+type RecognitionInputs = { x: Tensor; labels: Tensor; labelWeight: Tensor; teacher: Tensor; clean: Tensor };
+type StepFigures = { loss: Tensor; classification: Tensor; distance: Tensor; hints: Tensor };
 
 /** The recogniser whose weights a run started at. */
 export interface StartedFrom {
@@ -118,6 +124,8 @@ export class RecognitionTrainer {
   readonly #inputs: RecognitionInputs;
   #from: StartedFrom | undefined;
   #recorded: RecordedStep<RecognitionInputs, StepFigures> | null = null;
+  /** Whether the recorded step is one of teacher forcing. */
+  #forced = false;
 
   constructor(
     private readonly gpu: Gpu,
@@ -126,8 +134,13 @@ export class RecognitionTrainer {
     readonly identities: readonly string[],
     /** Noted in checkpoints, and compared with what they note. */
     readonly source?: TrainingSource,
+    /** Whose maps are learnt, if `config.hints` is above 0; in evaluation mode. */
+    private readonly teacher?: MobileFaceNet,
   ) {
     checkRecognitionTraining(config);
+    if (config.hints > 0 !== (teacher !== undefined)) {
+      throw new ArgumentError('training: hints above 0 need the teacher itself, and the teacher needs hints above 0');
+    }
     this.#trained = new Trained(config, identities.length).initialize(gpu, config.seed);
     if (config.averageDecay > 0) {
       this.#average = buildRecognizer(recognizerOf(config)).initialize(gpu, config.seed);
@@ -138,8 +151,10 @@ export class RecognitionTrainer {
     const falling = cosine(learningRate, Math.max(1, steps - warmUpSteps), learningRate / 100);
     this.#schedule = warmUp(falling, warmUpSteps);
     const faces = facesInStep(config);
+    const pictures = [faces, model.height, model.width, 3];
     this.#inputs = {
-      x: keep(Tensor.zeros(gpu, [faces, model.height, model.width, 3])),
+      x: keep(Tensor.zeros(gpu, pictures)),
+      clean: keep(Tensor.zeros(gpu, config.hints > 0 ? pictures : [])),
       labels: keep(Tensor.zeros(gpu, [batchSize])),
       labelWeight: keep(Tensor.zeros(gpu, [])),
       teacher: keep(Tensor.zeros(gpu, [faces, model.dimension])),
@@ -211,32 +226,38 @@ export class RecognitionTrainer {
     return this.#rise >= 1 ? lambda : Math.max(lambda, 1000 ** (1 - this.#rise) - 1);
   }
 
-  async train({ images, labels, teacher }: RecognitionBatch): Promise<RecognitionStep> {
+  async train({ images, labels, teacher, clean }: RecognitionBatch): Promise<RecognitionStep> {
     const recorded = this.#step();
     recorded.inputs.x.write(images);
     recorded.inputs.labels.write(Float32Array.from(labels));
     recorded.inputs.labelWeight.write(Float32Array.of(this.#labelWeight));
     if (teacher) recorded.inputs.teacher.write(teacher);
+    if (clean) recorded.inputs.clean.write(clean);
     recorded.run();
     const figures = recorded.outputs;
-    const [loss, classification, distance] = await Promise.all(
-      [figures.loss, figures.classification, figures.distance].map((figure) => figure.item()),
+    const [loss, classification, distance, hints] = await Promise.all(
+      [figures.loss, figures.classification, figures.distance, figures.hints].map((figure) => figure.item()),
     );
     const { step, margin } = this;
     const learningRate = this.#schedule(step);
     this.step++;
-    return { step, loss, classification, distance, margin, learningRate };
+    return { step, loss, classification, distance, hints, margin, learningRate };
   }
 
   #step(): RecordedStep<RecognitionInputs, StepFigures> {
-    if (this.#recorded) return this.#recorded;
+    const forced = this.step < this.config.teacherForcingSteps;
+    if (this.#recorded && forced === this.#forced) return this.#recorded;
+    this.#recorded?.dispose();
+    this.#forced = forced;
     const { config } = this;
     const { network, classes } = this.#trained;
     network.train();
-    this.#recorded = recordStep(this.gpu, this.#inputs, ({ x, labels, labelWeight, teacher }) => {
+    this.#recorded = recordStep(this.gpu, this.#inputs, (inputs) => {
+      const targets = this.teacher ? hintTargets(this.teacher, inputs.clean) : null;
       const tape = new Tape();
       const figures = tape.record(() => {
-        const embeddings = network.embed(x);
+        const { x, labels, labelWeight } = inputs;
+        const { embeddings, hints } = this.#outputs(x, targets);
         const { batchSize, distillation } = config;
         const labelledOnes =
           x.shape[0] > batchSize ? slice(embeddings, [0, 0], [batchSize, network.dimension]) : embeddings;
@@ -247,11 +268,11 @@ export class RecognitionTrainer {
           lambda: () => this.#lambda,
         };
         const classification = marginLoss(labelledOnes, classes.tensor, labels, schedule);
-        const cosines = sum(mul(l2Normalize(embeddings), teacher));
-        const distance = affine(cosines, -1 / x.shape[0], 1);
-        if (distillation === 0) return { loss: affine(classification, 1), classification, distance };
-        const weighted = mul(classification, labelWeight);
-        return { loss: add(weighted, affine(distance, distillation)), classification, distance };
+        const wanted = targets ? l2Normalize(rowsOf(targets.maps)) : inputs.teacher;
+        const distance = affine(sum(mul(l2Normalize(embeddings), wanted)), -1 / x.shape[0], 1);
+        if (distillation === 0) return { loss: affine(classification, 1), classification, distance, hints };
+        const taught = add(mul(classification, labelWeight), affine(distance, distillation));
+        return { loss: targets ? add(taught, affine(hints, config.hints)) : taught, classification, distance, hints };
       });
       const grads = tape.gradients(figures.loss, [...this.#parameters().values()]);
       const { scale } = clipGradients(grads.values(), config.clipNorm);
@@ -260,6 +281,16 @@ export class RecognitionTrainer {
       return figures;
     });
     return this.#recorded;
+  }
+
+  /** What the network makes of faces; with hints, how far its maps are from the teacher's. */
+  #outputs(x: Tensor, targets: HintTargets | null): { embeddings: Tensor; hints: Tensor } {
+    const { network } = this.#trained;
+    if (!targets || !(network instanceof MobileFaceNet)) {
+      return { embeddings: network.embed(x), hints: Tensor.zeros(this.gpu, []) };
+    }
+    const maps = network.maps(x, this.#forced ? targets.maps : undefined);
+    return { embeddings: rowsOf(maps), hints: hintDistance(maps, targets) };
   }
 
   /** Everything needed to go on: a safetensors file. */
@@ -316,4 +347,10 @@ export class RecognitionTrainer {
     this.#average?.dispose();
     this.#trained.dispose();
   }
+}
+
+/** The last of the maps, [N,1,1,D], as embeddings [N,D]. */
+function rowsOf(maps: readonly Tensor[]): Tensor {
+  const last = maps[maps.length - 1];
+  return reshape(last, [last.shape[0], -1]);
 }

@@ -7,6 +7,7 @@ import { readRegularFile } from '../data/files/read-file.js';
 import { deviceOf } from '../gpu/device-source.js';
 import type { Gpu } from '../gpu/gpu.js';
 import type { KltAutoencoder } from '../models/klt-autoencoder.js';
+import { MobileFaceNet } from '../models/mobilefacenet.js';
 import { type RecognizerDescription, readRecognizer, writeRecognizer } from '../models/recognizer-file.js';
 import { saveState } from '../nn/state.js';
 import { trainingSource } from './describe-source.js';
@@ -109,7 +110,23 @@ function checkHelpers({ config, teacher, codec, from }: TrainRecognitionOptions)
   if (config.generatedBatch > 0 !== (codec !== undefined)) {
     throw new ArgumentError('training: generated faces need a codec, and a codec needs generatedBatch above 0');
   }
+  if (config.hints > 0) hintingTeacher({ config, teacher });
   if (from) checkFits(from, config);
+}
+
+/** @throws ArgumentError for a teacher whose maps are not those of the network */
+function hintingTeacher({
+  config,
+  teacher,
+}: Pick<TrainRecognitionOptions, 'config' | 'teacher'>): MobileFaceNet | undefined {
+  if (config.hints === 0 || !teacher) return undefined;
+  const { name, recognizer } = teacher;
+  const { width, height } = config.model;
+  if (recognizer instanceof MobileFaceNet && recognizer.width === width && recognizer.height === height)
+    return recognizer;
+  throw new ArgumentError(
+    `training: hints is ${config.hints}, which needs a MobileFaceNet for ${width}×${height} as the teacher; ${name} is a ${recognizer.constructor.name} for ${recognizer.width}×${recognizer.height}`,
+  );
 }
 
 /** @throws ArgumentError for the weights of another network than the one that is to be trained */
@@ -172,7 +189,7 @@ async function recognitionTraining(options: TrainRecognitionOptions): Promise<Re
   );
   const gpu = early ?? (await deviceOf(options.gpu));
   loadRecognizers(gpu, [teacher]);
-  const trainer = new RecognitionTrainer(gpu, config, identities, source);
+  const trainer = new RecognitionTrainer(gpu, config, identities, source, hintingTeacher(options));
   // A run that goes on has its weights from its checkpoint.
   const { from } = options;
   if (from && !options.resume) trainer.startFrom(from.tensors, { name: from.name, modelId: from.modelId });
@@ -202,7 +219,7 @@ class RecognitionTraining
   implements Training<RecognitionStart, RecognitionStep, RecognitionValidation | null, DrawnFaces>
 {
   readonly steps: number;
-  readonly columns = RECOGNITION_LOG_COLUMNS;
+  readonly columns: readonly string[];
   readonly checkpointEvery: number;
   readonly start: Omit<RecognitionStart, 'firstStep'>;
   #targets: TeacherTargets | null = null;
@@ -218,6 +235,7 @@ class RecognitionTraining
     const { faces, labelling } = parts;
     const { steps, batchSize } = trainer.config;
     this.steps = steps;
+    this.columns = trainer.config.hints > 0 ? [...RECOGNITION_LOG_COLUMNS, 'hints'] : RECOGNITION_LOG_COLUMNS;
     this.checkpointEvery = Math.max(1, Math.ceil(labelling.labelled.length / batchSize));
     this.start = { gpu, faces, labelling, parameters: trainer.network.parameterCount };
   }
@@ -261,8 +279,8 @@ class RecognitionTraining
   async #teacherOf(batch: DrawnFaces): Promise<Float32Array | null> {
     const { labelling, generated } = this.parts;
     if (!this.#targets) return null;
-    const found = await this.#targets.ofBatch(batch, generated);
-    const { teacherClasses, labelStart } = this.trainer.config;
+    const { teacherClasses, labelStart, hints } = this.trainer.config;
+    const found = hints > 0 ? null : await this.#targets.ofBatch(batch, generated);
     if (teacherClasses && this.trainer.step === labelStart) {
       this.trainer.setClasses(classMeans(await this.#targets.of(labelling.labelled, this.#told), labelling));
     }

@@ -1,5 +1,6 @@
 import type { MobileFaceNet } from '../models/mobilefacenet.js';
 import { add, div, sub } from '../ops/binary.js';
+import { mse } from '../ops/mse.js';
 import { mean } from '../ops/reduce.js';
 import { affine, square } from '../ops/unary.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -15,7 +16,7 @@ export interface HintTargets {
 /** The maps of a teacher in evaluation mode for faces [N,H,W,3] in [0, 1]. To be called while no tape records. */
 export function hintTargets(teacher: Pick<MobileFaceNet, 'maps'>, faces: Tensor): HintTargets {
   const maps = teacher.maps(faces);
-  const variances = maps.map((map) => mean(square(sub(map, mean(map, [0, 1, 2], true)))));
+  const variances = maps.map((map) => sub(mean(square(map)), mean(square(mean(map, [0, 1, 2])))));
   return { maps, variances };
 }
 
@@ -25,7 +26,7 @@ export function hintTargets(teacher: Pick<MobileFaceNet, 'maps'>, faces: Tensor)
  * arXiv 1412.6550, who use one map.
  */
 export function hintDistance(maps: readonly Tensor[], targets: HintTargets): Tensor {
-  const distances = maps.map((map, k) => div(mean(square(sub(map, targets.maps[k]))), targets.variances[k]));
+  const distances = maps.map((map, k) => div(mse(map, targets.maps[k]), targets.variances[k]));
   return affine(
     distances.reduce((sum, distance) => add(sum, distance)),
     1 / maps.length,

@@ -6,6 +6,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder, mirrored } from '../models/embedder.js';
 import type { GeneratedFaces } from './generated-faces.js';
+import { joined } from './joined.js';
 import type { DrawnFaces } from './recognition-batches.js';
 import { unitEmbeddings } from './teacher.js';
 
@@ -244,14 +245,4 @@ function direction(a: Float32Array, b: Float32Array): Float32Array {
   const sum = Float64Array.from(a, (value, i) => value + b[i]);
   const norm = Math.hypot(...sum) || 1;
   return Float32Array.from(sum, (value) => value / norm);
-}
-
-function joined(rows: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(rows.reduce((size, row) => size + row.length, 0));
-  let at = 0;
-  for (const row of rows) {
-    all.set(row, at);
-    at += row.length;
-  }
-  return all;
 }

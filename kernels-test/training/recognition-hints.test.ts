@@ -36,6 +36,7 @@ const CONFIG: RecognitionTrainingConfig = {
   warmUpSteps: 0,
   degrade: { share: 1, covered: 0, grey: 0 },
   distillation: 5,
+  optimizer: 'muon',
   hints: 2,
   teacherForcingSteps: 3,
   averageDecay: 0.9,

@@ -18,6 +18,7 @@ export { AvgPool2d, Flatten, MaxPool2d, ReLU, Reshape, Sigmoid, Upsample } from 
 export { PReLU } from './layers/prelu.js';
 export { fromPyTorchLayout, toPyTorchLayout } from './layout.js';
 export { Layer, Module } from './module.js';
+export { Muon, type MuonOptions } from './muon.js';
 export { Optimizer } from './optimizer.js';
 export { Parameter, type ParameterLayout, type ParameterSpec } from './parameter.js';
 export { readSafetensors, type Safetensors, writeSafetensors } from './safetensors.js';

@@ -30,7 +30,9 @@ export interface RecognitionTrainingConfig {
   /** Generated faces in a step, for the teacher alone, and the numbers of generated faces they are drawn from. */
   generatedBatch: number;
   generated: GeneratedCounts;
-  /** Peak learning rate of AdamW; linear warm-up, then half a cosine to a hundredth. */
+  /** `muon`: Muon for the weights of dense layers and of convolutions without groups, AdamW for the rest. `adamw`: AdamW for all. */
+  optimizer: 'adamw' | 'muon';
+  /** Peak learning rate; linear warm-up, then half a cosine to a hundredth. */
   learningRate: number;
   warmUpSteps: number;
   /** Decoupled weight decay. */
@@ -75,6 +77,7 @@ export const DEFAULT_RECOGNITION_TRAINING: RecognitionTrainingConfig = {
   unlabelledBatch: 0,
   generatedBatch: 0,
   generated: NO_GENERATED,
+  optimizer: 'adamw',
   learningRate: 2e-3,
   warmUpSteps: 100,
   weightDecay: 1e-3,
@@ -127,6 +130,9 @@ export function checkRecognitionTraining(config: RecognitionTrainingConfig): Rec
   if (config.architecture !== 'cameo-face' && config.architecture !== 'mobilefacenet') {
     const given = JSON.stringify(config.architecture);
     throw new ArgumentError(`training: architecture is ${given}; expected "cameo-face" or "mobilefacenet"`);
+  }
+  if (config.optimizer !== 'adamw' && config.optimizer !== 'muon') {
+    throw new ArgumentError(`training: optimizer is ${JSON.stringify(config.optimizer)}; expected "adamw" or "muon"`);
   }
   checkCameoFace(config.model);
   if (config.architecture === 'mobilefacenet' && config.model.dimension !== 128) {

@@ -8,6 +8,7 @@ import { clipGradients } from '../nn/clip.js';
 import { type HostTensors, withoutPrefix } from '../nn/host-tensor.js';
 import { xavierUniform } from '../nn/init.js';
 import { Module } from '../nn/module.js';
+import { Muon } from '../nn/muon.js';
 import type { Parameter } from '../nn/parameter.js';
 import { cosine, type Schedule, warmUp } from '../nn/schedule.js';
 import { loadState, saveState } from '../nn/state.js';
@@ -115,6 +116,8 @@ const FORMAT: CheckpointFormat<RecognitionState> = {
  */
 export class RecognitionTrainer {
   readonly optimizer: Adam;
+  /** Trains what the other one does not; null where that trains all. */
+  readonly #muon: Muon | null = null;
   /** Steps done. */
   step = 0;
   readonly #trained: Trained;
@@ -147,7 +150,9 @@ export class RecognitionTrainer {
       this.#average.eval();
     }
     const { learningRate, steps, warmUpSteps, weightDecay, batchSize, model } = config;
-    this.optimizer = new Adam(this.#parameters(), { weightDecay, decoupled: true });
+    const [matrices, others] = this.#byOptimizer();
+    this.optimizer = new Adam(others, { weightDecay, decoupled: true });
+    if (matrices.size > 0) this.#muon = new Muon(matrices, { weightDecay });
     const falling = cosine(learningRate, Math.max(1, steps - warmUpSteps), learningRate / 100);
     this.#schedule = warmUp(falling, warmUpSteps);
     const faces = facesInStep(config);
@@ -166,6 +171,18 @@ export class RecognitionTrainer {
     const all = [...this.#trained.parameters()];
     const fixed = this.config.fixedHead ? /^network\.head(Norm)?\./ : /$^/;
     return new Map(all.filter(([name]) => !fixed.test(name)));
+  }
+
+  /** The parameters that Muon trains, and those that AdamW does. */
+  #byOptimizer(): [Map<string, Tensor>, Map<string, Tensor>] {
+    const all = [...this.#parameters()];
+    // The weights of a depthwise conv have one input channel.
+    const dense = (name: string, { shape }: Tensor): boolean =>
+      this.config.optimizer === 'muon' &&
+      name.startsWith('network.') &&
+      shape.length > 1 &&
+      shape[shape.length - 2] > 1;
+    return [new Map(all.filter((one) => dense(...one))), new Map(all.filter((one) => !dense(...one)))];
   }
 
   /** The network to use: that of the averaged weights, if there are any. */
@@ -276,7 +293,9 @@ export class RecognitionTrainer {
       });
       const grads = tape.gradients(figures.loss, [...this.#parameters().values()]);
       const { scale } = clipGradients(grads.values(), config.clipNorm);
-      this.optimizer.step(grads, () => this.#schedule(this.step), scale);
+      for (const optimizer of [this.optimizer, this.#muon]) {
+        optimizer?.step(grads, () => this.#schedule(this.step), scale);
+      }
       if (this.#average) averageWeights(this.#average, network, () => averageDecay(config.averageDecay, this.step));
       return figures;
     });
@@ -302,6 +321,7 @@ export class RecognitionTrainer {
       {
         model: await saveState(this.#trained),
         optimizer: await this.optimizer.saveState(),
+        muon: (await this.#muon?.saveState()) ?? new Map(),
         average: this.#average ? await saveState(this.#average) : new Map(),
       },
     );
@@ -335,6 +355,7 @@ export class RecognitionTrainer {
     if (state.source && this.source) assertSameSource(state.source, this.source);
     loadState(this.#trained, withoutPrefix(tensors, 'model.'));
     this.optimizer.loadState(withoutPrefix(tensors, 'optimizer.'));
+    this.#muon?.loadState(withoutPrefix(tensors, 'muon.'));
     if (this.#average) loadState(this.#average, withoutPrefix(tensors, 'average.'));
     this.step = state.step;
     this.#from = state.from;
@@ -344,6 +365,7 @@ export class RecognitionTrainer {
     this.#recorded?.dispose();
     for (const input of Object.values(this.#inputs)) input.dispose();
     this.optimizer.dispose();
+    this.#muon?.dispose();
     this.#average?.dispose();
     this.#trained.dispose();
   }

@@ -36,11 +36,15 @@ const file = withNewLossNames(
 const config: RecognitionTrainingConfig = {
   ...DEFAULT_RECOGNITION_TRAINING,
   ...file,
+  model: { ...DEFAULT_RECOGNITION_TRAINING.model, ...file.model },
   unlabelledBatch: 0,
   generatedBatch: 0,
   generated: NO_GENERATED,
   sourceWeights: {},
   batchSize: Number(batch),
+  // The teacher is not measured.
+  hints: 0,
+  teacherForcingSteps: 0,
 };
 
 /** Between `start` and `stop`, keeps the dispatches of recorded steps instead of running them. */
@@ -124,8 +128,9 @@ const table = {
   ],
 };
 const { channels, units } = config.model;
+const sizes = config.architecture === 'cameo-face' ? `, channels ${channels.join('-')}, units ${units.join('-')}` : '';
 const metadata = [
-  `A step of ${faces} faces, channels ${channels.join('-')}, units ${units.join('-')}, ${CLASSES} classes`,
+  `A step of ${faces} faces, ${config.architecture}${sizes}, ${CLASSES} classes, without the teacher's own work`,
   ...metadataTexts({ ...runMetadata(gpu.description), command: `tsx bench/recognizer-step.ts ${path} ${batch}` }),
 ];
 await writeFileAtomic(

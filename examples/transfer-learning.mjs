@@ -20,8 +20,8 @@ import {
 
 const [WIDTH, HEIGHT] = [96, 112]; // what the recogniser takes
 const BATCH = 16;
-/** The recogniser's last layers: a linear one and its batch norm. */
-const LAST = ['recognizer.head.', 'recognizer.headNorm.'];
+/** The recogniser's last layers: a depthwise convolution over the whole map and a linear one, each with its batch norm. */
+const LAST = ['recognizer.linear7.', 'recognizer.linear1.'];
 
 /** Faces that smile, frown or gape, of `count` each: { images, labels, classes } with RGB from 0 to 1. */
 function drawFaces(count) {

@@ -138,7 +138,7 @@ test('the example transfer-learning.mjs trains a new head, and then the last lay
   assert.match(printed, /^\d+ bytes saved; a network for 3 classes takes all but head\.weight, head\.bias$/m);
   const { tensors } = readSafetensors(readFileSync(weights));
   assert.equal(tensors.get('head.weight')?.shape, [128, 2]);
-  assert.ok(tensors.has('recognizer.head.weight'));
+  assert.ok(tensors.has('recognizer.linear1.conv.weight'));
 });
 
 test('the example own-kernel.mjs has a gradient that agrees with finite differences', () => {

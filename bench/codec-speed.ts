@@ -7,7 +7,7 @@ import { weightsPath } from '../src/cli/weights.js';
 import { listFaces } from '../src/data/faces/face-listing.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { readImage } from '../src/data/pictures/image.js';
-import { mean } from '../src/evaluation/metrics/mean.js';
+import { meanOf } from '../src/evaluation/metrics/mean-of.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { gitCommit } from '../src/evaluation/reports/git-commit.js';
 import { deviceText, programText, type RunMetadata } from '../src/evaluation/reports/run-metadata.js';
@@ -117,9 +117,9 @@ export async function measureCodec(faces: number, rounds: number, against?: stri
     rows: (['encode', 'decode'] as const).flatMap((task) => rowsOf(task, sides)),
     files: sides.map(({ code, files, restored }) => ({
       code,
-      bytes: mean(files.map(({ length }) => length)),
+      bytes: meanOf(files.map(({ length }) => length)),
       most: Math.max(...files.map(({ length }) => length)),
-      error: mean(restored.map((face, k) => mean(Array.from(face, (value, i) => (value - pictures[k][i]) ** 2)))),
+      error: meanOf(restored.map((face, k) => meanOf(Array.from(face, (value, i) => (value - pictures[k][i]) ** 2)))),
     })),
   };
   for (const { codec, gpu } of sides) {

@@ -8,7 +8,7 @@ import { writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { AVIF_PAYLOAD } from '../src/evaluation/codecs/avif.js';
 import { JPEG2000 } from '../src/evaluation/codecs/jpeg2000.js';
 import { WEBP } from '../src/evaluation/codecs/webp.js';
-import { mean } from '../src/evaluation/metrics/mean.js';
+import { meanOf } from '../src/evaluation/metrics/mean-of.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
@@ -44,7 +44,7 @@ try {
       const files = await codec.encode(faces, { maxBytes, detail }, 'bare');
       const restored = await codec.decode(files);
       const layers = files.filter((file) => codec.unpack(file).detail).length;
-      return { quality: mean(faces.map((face, k) => psnr(face, restored[k]))), layers };
+      return { quality: meanOf(faces.map((face, k) => psnr(face, restored[k]))), layers };
     };
     const [before, after] = [await own(false), await own(true)];
     const others: string[] = [];
@@ -54,7 +54,7 @@ try {
         const encoded = await other.encode(face, width, height, maxBytes);
         if (encoded) qualities.push(psnr(face, encoded.rgb));
       }
-      others.push(qualities.length === faces.length ? mean(qualities).toFixed(2) : '—');
+      others.push(qualities.length === faces.length ? meanOf(qualities).toFixed(2) : '—');
     }
     rows.push([
       String(maxBytes),

@@ -9,7 +9,7 @@ import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { ensureFolder, writeFileAtomic } from '../src/data/files/atomic-file.js';
 import { EncodingCache } from '../src/evaluation/codecs/encoding-cache.js';
 import { cameoEncoder } from '../src/evaluation/comparison/face-encoders.js';
-import { mean } from '../src/evaluation/metrics/mean.js';
+import { meanOf } from '../src/evaluation/metrics/mean-of.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosineSimilarity, tarAtFar } from '../src/evaluation/metrics/verification.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
@@ -97,14 +97,14 @@ try {
     const restored = await embed(files.map((file) => file!.rgb));
     rows.push({
       budget,
-      bytes: mean(files.map((file) => file!.size)),
-      psnr: mean(files.map((file, k) => psnr(faces[k], file!.rgb))),
+      bytes: meanOf(files.map((file) => file!.size)),
+      psnr: meanOf(files.map((file, k) => psnr(faces[k], file!.rgb))),
       tars: restored.map((own, r) => {
         const { genuine, impostor } = scores(own, originals[r]);
         return tarAtFar(genuine, impostor, FAR).tar;
       }),
       same: restored.map((own, r) =>
-        mean(own.map((one, k) => Number(cosineSimilarity(one, originals[r][k]) >= plain[r].threshold))),
+        meanOf(own.map((one, k) => Number(cosineSimilarity(one, originals[r][k]) >= plain[r].threshold))),
       ),
     });
     console.log(JSON.stringify(rows.at(-1)));

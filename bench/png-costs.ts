@@ -12,7 +12,7 @@ import { filterCandidates, unfilter } from '../src/codec/png/filter.js';
 import { ArgumentError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
-import { mean } from '../src/evaluation/metrics/mean.js';
+import { meanOf } from '../src/evaluation/metrics/mean-of.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
@@ -186,8 +186,8 @@ function headerBytes(map: FaceMap): number {
 
 function partsTable(rate: number, files: readonly Uint8Array[], maps: readonly FaceMap[]): string {
   const parts = maps.map((map) => deflateParts(wholeRow(map), map.height * map.width, 1 + HEADER_PIXELS));
-  const bytes = (key: keyof DeflateParts): number => mean(parts.map((part) => part[key] / 8));
-  const fileBytes = mean(files.map(({ length }) => length));
+  const bytes = (key: keyof DeflateParts): number => meanOf(parts.map((part) => part[key] / 8));
+  const fileBytes = meanOf(files.map(({ length }) => length));
   const rows: [string, number][] = [
     ['signature, IHDR, frames of IDAT and IEND', PNG_FRAME],
     ['frame of zlib', ZLIB_FRAME],
@@ -203,24 +203,24 @@ function partsTable(rate: number, files: readonly Uint8Array[], maps: readonly F
       ...rows.map(([name, size]) => [name, size.toFixed(1), `${((100 * size) / fileBytes).toFixed(1)} %`]),
       ['file', fileBytes.toFixed(1), '100.0 %'],
     ],
-    note: `${mean(maps.map(({ symbols }) => symbols.filter((q) => q !== 0).length)).toFixed(0)} of ${maps[0].symbols.length} symbols are not 0. The entropy of a file's symbols, if they were independent and had one distribution, is ${(mean(maps.map(({ symbols }) => entropyBits(symbols))) / 8).toFixed(1)} bytes. The ${HEADER_PIXELS} pixels of the header are in a block of their own, and add ${mean(maps.map(headerBytes)).toFixed(1)} bytes to the deflated data. The parts are those of a row without a filter.`,
+    note: `${meanOf(maps.map(({ symbols }) => symbols.filter((q) => q !== 0).length)).toFixed(0)} of ${maps[0].symbols.length} symbols are not 0. The entropy of a file's symbols, if they were independent and had one distribution, is ${(meanOf(maps.map(({ symbols }) => entropyBits(symbols))) / 8).toFixed(1)} bytes. The ${HEADER_PIXELS} pixels of the header are in a block of their own, and add ${meanOf(maps.map(headerBytes)).toFixed(1)} bytes to the deflated data. The parts are those of a row without a filter.`,
   });
 }
 
 function waysTable(rate: number, files: readonly Uint8Array[], maps: readonly FaceMap[]): string {
-  const frame = PNG_FRAME + mean(maps.map(headerBytes));
+  const frame = PNG_FRAME + meanOf(maps.map(headerBytes));
   const rows = WAYS.map(([what, name, sizeOf]) => {
     const fit = maps.flatMap((map) => {
       const own = sizeOf(map);
       return own === null ? [] : [{ own, usual: map.usual }];
     });
     if (fit.length === 0) return [what, name, '', '', '0'];
-    const own = mean(fit.map(({ own }) => own));
-    const change = own - mean(fit.map(({ usual }) => usual));
+    const own = meanOf(fit.map(({ own }) => own));
+    const change = own - meanOf(fit.map(({ usual }) => usual));
     return [what, name, (own + frame).toFixed(1), signed(change), String(fit.length)];
   });
-  const written = mean(files.map(({ length }) => length));
-  const packed = mean(
+  const written = meanOf(files.map(({ length }) => length));
+  const packed = meanOf(
     maps.map((map) => {
       const data = map.symbols.slice();
       positionsOf(map).forEach((p) => {
@@ -232,7 +232,7 @@ function waysTable(rate: number, files: readonly Uint8Array[], maps: readonly Fa
       return packLatentsPng(latents, { modelId: '00000000', rate }).length;
     }),
   );
-  const inChunk = mean(maps.map(({ usual }) => usual)) + PNG_FRAME + VERSION_1_CHUNK;
+  const inChunk = meanOf(maps.map(({ usual }) => usual)) + PNG_FRAME + VERSION_1_CHUNK;
   rows.push(
     ['file', 'as it is written', written.toFixed(1), '', String(maps.length)],
     ['file', 'channels sorted by scale', packed.toFixed(1), signed(packed - written), String(maps.length)],

@@ -8,7 +8,7 @@ import { decodeLatents, encodeLatents } from '../src/codec/entropy/latent-stream
 import { ArgumentError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
-import { mean } from '../src/evaluation/metrics/mean.js';
+import { meanOf } from '../src/evaluation/metrics/mean-of.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
@@ -66,8 +66,8 @@ try {
       }
       return code.length + BARE_HEADER_BYTES;
     });
-    const png = mean(files.map(({ length }) => length));
-    const range = mean(coded);
+    const png = meanOf(files.map(({ length }) => length));
+    const range = meanOf(coded);
     rows.push([
       String(rate),
       png.toFixed(1),

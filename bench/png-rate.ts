@@ -7,7 +7,7 @@ import { roundToSymbols } from '../src/codec/rounding.js';
 import { ArgumentError } from '../src/common/errors.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
-import { mean } from '../src/evaluation/metrics/mean.js';
+import { meanOf } from '../src/evaluation/metrics/mean-of.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
 import { listLines, metadataTexts } from '../src/evaluation/reports/run-metadata.js';
 import { markdownTable } from '../src/evaluation/reports/tables.js';
@@ -93,7 +93,7 @@ try {
     rows: Array.from({ length: model.config.rates }, (_, rate) => rate).flatMap((rate) =>
       FACTORS.map((factor) => {
         const some = val.filter((one) => one.rate === rate && one.factor === factor);
-        const bytes = (of: Fit): string => (mean(some.map(of)) / 8).toFixed(1);
+        const bytes = (of: Fit): string => (meanOf(some.map(of)) / 8).toFixed(1);
         return [
           String(rate),
           String(factor),
@@ -125,8 +125,8 @@ try {
 function errorsOf(samples: readonly Sample[], fit: Fit): string[] {
   const errors = samples.map((sample) => fit(sample) / sample.bits - 1);
   const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
-  const rms = Math.sqrt(mean(errors.map((error) => error * error)));
-  return [percent(rms), percent(Math.max(...errors.map(Math.abs))), percent(mean(errors))];
+  const rms = Math.sqrt(meanOf(errors.map((error) => error * error)));
+  return [percent(rms), percent(Math.max(...errors.map(Math.abs))), percent(meanOf(errors))];
 }
 
 async function samplesOf(model: Autoencoder, split: 'train' | 'val'): Promise<Sample[]> {

@@ -7,7 +7,7 @@ import { ArgumentError } from '../src/common/errors.js';
 import { openRecognizer } from '../src/data/checkpoints/recognizer-source.js';
 import { openFaceFolder } from '../src/data/faces/face-set.js';
 import { writeFileAtomic } from '../src/data/files/atomic-file.js';
-import { mean } from '../src/evaluation/metrics/mean.js';
+import { meanOf } from '../src/evaluation/metrics/mean-of.js';
 import { psnr } from '../src/evaluation/metrics/picture-quality.js';
 import { cosineSimilarity } from '../src/evaluation/metrics/verification.js';
 import { runMetadata } from '../src/evaluation/reports/collect-metadata.js';
@@ -94,11 +94,11 @@ try {
 function compare(before: readonly number[], after: readonly number[]): Figure {
   const differences = after.map((value, k) => value - before[k]);
   const error = (all: readonly number[]): number =>
-    Math.sqrt(all.reduce((sum, value) => sum + (value - mean(all)) ** 2, 0) / (all.length - 1) / all.length);
+    Math.sqrt(all.reduce((sum, value) => sum + (value - meanOf(all)) ** 2, 0) / (all.length - 1) / all.length);
   return {
-    means: [mean(before), mean(after)],
+    means: [meanOf(before), meanOf(after)],
     error: error(before),
-    difference: mean(differences),
+    difference: meanOf(differences),
     differenceError: error(differences),
   };
 }

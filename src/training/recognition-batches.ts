@@ -3,7 +3,7 @@ import { assembleBatch, FaceBatches, type FaceSource, sourceWeights } from '../d
 import type { FaceSet } from '../data/faces/face-set.js';
 import { balancedWeights, type Labelling } from '../data/faces/identity-set.js';
 import type { GeneratedFaces } from './generated-faces.js';
-import { joined } from './joined.js';
+import { joinedFloats } from './joined-floats.js';
 import type { RecognitionTrainingConfig } from './recognition-config.js';
 
 /** A part of the faces, and the order that they are drawn in. */
@@ -105,7 +105,7 @@ export class RecognitionBatches {
     const indices = loaded
       .slice(0, this.#parts.length)
       .flatMap(({ plan }, k) => Array.from(plan.indices, (index) => this.#parts[k].indices[index]));
-    const images = joined(loaded.map((part) => part.images));
+    const images = joinedFloats(loaded.map((part) => part.images));
     const labels = indices.slice(0, this.config.batchSize).map((index) => this.labelling.classOf[index]);
     const drawn = { indices, generated, images, labels };
     if (this.config.hints === 0) return drawn;
@@ -115,7 +115,7 @@ export class RecognitionBatches {
         return assembleBatch(await (originals ?? faces).batch(wanted), loaded[k].plan);
       }),
     );
-    return { ...drawn, clean: joined(clean) };
+    return { ...drawn, clean: joinedFloats(clean) };
   }
 }
 

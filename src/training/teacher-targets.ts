@@ -6,7 +6,7 @@ import { FACE_HEIGHT, FACE_WIDTH } from '../detection/align.js';
 import type { Gpu } from '../gpu/gpu.js';
 import { Embedder, mirrored } from '../models/embedder.js';
 import type { GeneratedFaces } from './generated-faces.js';
-import { joined } from './joined.js';
+import { joinedFloats } from './joined-floats.js';
 import type { DrawnFaces } from './recognition-batches.js';
 import { unitEmbeddings } from './teacher.js';
 
@@ -153,7 +153,7 @@ export class TeacherTargets {
       });
     }
     await embedViews(this.#embedder, this.teacher.name, this.#cache, missing, onProgress);
-    return joined(
+    return joinedFloats(
       indices.map((index) => {
         const views = this.#keys.get(index)!.map((key) => this.#cache.get(key)!);
         return views.length === 2 ? direction(views[0], views[1]) : views[0];
@@ -164,7 +164,7 @@ export class TeacherTargets {
   /** The targets of a batch: of its faces of the set, then of its generated ones. */
   async ofBatch({ indices, generated: numbers }: DrawnFaces, generated: GeneratedFaces | null): Promise<Float32Array> {
     const own = await this.of(indices);
-    return generated ? joined([own, await this.ofGenerated(generated, numbers)]) : own;
+    return generated ? joinedFloats([own, await this.ofGenerated(generated, numbers)]) : own;
   }
 
   /** Makes all generated faces, a few at a time. @returns their targets, [count · dimension] */
@@ -178,7 +178,7 @@ export class TeacherTargets {
       await this.save();
       onProgress?.(first + count, generated.count);
     }
-    return joined(parts);
+    return joinedFloats(parts);
   }
 
   /** The targets of generated faces: those of the faces that they were made from, or the teacher's own. */
@@ -199,7 +199,7 @@ export class TeacherTargets {
     await embedViews(this.#embedder, this.teacher.name, this.#cache, missing);
     const targets: Float32Array[] = [];
     for (const target of found) targets.push(await target());
-    return joined(targets);
+    return joinedFloats(targets);
   }
 
   /** Keeps what is new. @throws FileError */

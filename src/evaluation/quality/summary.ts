@@ -1,6 +1,6 @@
 import { FACE_HEIGHT, FACE_WIDTH } from '../../detection/align.js';
 import { BASELINE_CODECS } from '../codecs/baselines.js';
-import { mean } from '../metrics/mean.js';
+import { meanOf } from '../metrics/mean-of.js';
 import type { ComparedCodec, FaceScores } from './face-scores.js';
 
 /** Means over the faces of one codec. */
@@ -58,18 +58,18 @@ export function summariseBy(
 function meansOf(faces: readonly FaceScores[], codec: ComparedCodec): CodecMeans {
   const capped = (value: number): number => Math.min(value, PSNR_CAP);
   const scores = faces.map((face) => face[codec]!);
-  const bytes = mean(scores.map((score) => score.bytes));
+  const bytes = meanOf(scores.map((score) => score.bytes));
   const means: CodecMeans = {
     faces: faces.length,
     bytes,
     bpp: (8 * bytes) / (FACE_WIDTH * FACE_HEIGHT),
-    psnr: mean(scores.map((score) => capped(score.psnr))),
-    ssim: mean(scores.map((score) => score.ssim)),
+    psnr: meanOf(scores.map((score) => capped(score.psnr))),
+    ssim: meanOf(scores.map((score) => score.ssim)),
     larger: scores.filter(({ fits }) => !fits).length,
   };
   if (codec !== 'cameo') {
     const gains = faces.map((face, i) => capped(face.cameo.psnr) - capped(scores[i].psnr));
-    means.cameoGain = { mean: mean(gains), standardError: standardError(gains) };
+    means.cameoGain = { mean: meanOf(gains), standardError: standardError(gains) };
   }
   return means;
 }
@@ -77,7 +77,7 @@ function meansOf(faces: readonly FaceScores[], codec: ComparedCodec): CodecMeans
 /** Of the mean: standard deviation (n − 1) over √n; 0 for a single value. */
 function standardError(values: readonly number[]): number {
   if (values.length < 2) return 0;
-  const centre = mean(values);
+  const centre = meanOf(values);
   const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
   return Math.sqrt(squares / (values.length - 1) / values.length);
 }

@@ -1,5 +1,5 @@
 /** The numbers of all parts, one part after the other. */
-export function joined(parts: readonly Float32Array[]): Float32Array {
+export function joinedFloats(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;
   for (const part of parts) {

@@ -1,4 +1,4 @@
 /** Of at least one number; NaN of none. */
-export function mean(values: readonly number[]): number {
+export function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

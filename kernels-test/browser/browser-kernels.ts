@@ -49,6 +49,7 @@ const LEFT_OUT: Record<string, string> = {
   options: 'opens the device of Node, and reads photographs',
   'random-shapes-2': 'more shapes; pages get the first of random-shapes-1',
   'recognition-resume': 'trains on files',
+  'recognition-hints': 'reads a folder of faces',
   'recognition-teacher': 'keeps embeddings in files',
   'recognition-training': 'trains on files',
   recognizers: 'reads photographs',

@@ -110,10 +110,9 @@ export class RecognitionBatches {
     const drawn = { indices, generated, images, labels };
     if (this.config.hints === 0) return drawn;
     const clean = await Promise.all(
-      parts.map(async ({ faces, originals }, k) => {
-        const { indices: wanted } = loaded[k].plan;
-        return assembleBatch(await (originals ?? faces).batch(wanted), loaded[k].plan);
-      }),
+      loaded.map(async ({ plan, originals }, k) =>
+        assembleBatch((await parts[k].originals?.batch(plan.indices)) ?? originals, plan),
+      ),
     );
     return { ...drawn, clean: joinedFloats(clean) };
   }

@@ -110,11 +110,14 @@ function checkHelpers({ config, teacher, codec, from }: TrainRecognitionOptions)
   if (config.generatedBatch > 0 !== (codec !== undefined)) {
     throw new ArgumentError('training: generated faces need a codec, and a codec needs generatedBatch above 0');
   }
-  if (config.hints > 0) hintingTeacher({ config, teacher });
+  hintingTeacher({ config, teacher });
   if (from) checkFits(from, config);
 }
 
-/** @throws ArgumentError for a teacher whose maps are not those of the network */
+/**
+ * The teacher whose maps are learnt; undefined without hints.
+ * @throws ArgumentError for one whose maps are not those of the network
+ */
 function hintingTeacher({
   config,
   teacher,

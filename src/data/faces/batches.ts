@@ -166,16 +166,19 @@ export class FaceBatches {
   }
 
   /**
-   * The pixels of the batch of a step: float32 [batchSize, 112, 96, 3] in [0, 1].
+   * The pixels of the batch of a step: float32 [batchSize, 112, 96, 3] in [0, 1]; and its faces as they are in the set, in bytes.
    * @throws ImageError when the set has no readable face; ArgumentError when its count differs from that given here
    */
-  async load(faces: FaceSource, step: number): Promise<{ plan: BatchPlan; images: Float32Array }> {
+  async load(
+    faces: FaceSource,
+    step: number,
+  ): Promise<{ plan: BatchPlan; images: Float32Array; originals: readonly Uint8Array[] }> {
     if (faces.count !== this.count) {
       throw new ArgumentError(`FaceBatches: a set of ${faces.count} faces; expected ${this.count}`);
     }
     const plan = this.plan(step);
-    const drawn = await faces.batch(plan.indices);
-    return { plan, images: assembleBatch(await this.#degraded(drawn, step), plan) };
+    const originals = await faces.batch(plan.indices);
+    return { plan, images: assembleBatch(await this.#degraded(originals, step), plan), originals };
   }
 
   async #degraded(faces: readonly Uint8Array[], step: number): Promise<readonly Uint8Array[]> {

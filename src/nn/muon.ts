@@ -27,12 +27,6 @@ type MuonDefaults = Required<Omit<MuonOptions, 'learningRate'>> & Pick<MuonOptio
 const ROUNDS = 5;
 const [A, B, C] = [3.4445, -4.775, 2.0315];
 
-/** Rows and columns of a parameter: all axes but the last are rows, so a conv's weights are [kh·kw·Cin, Cout]. */
-const matrixOf = (shape: readonly number[]): [rows: number, columns: number] => {
-  const columns = shape[shape.length - 1];
-  return [shape.reduce((size, extent) => size * extent, 1) / columns, columns];
-};
-
 /**
  * Roughly the nearest matrix whose singular values are all 1 (they come to lie between about 0.7 and 1.2), by a Newton–Schulz iteration.
  * @param x [rows, columns]
@@ -80,7 +74,9 @@ export class Muon extends Optimizer {
   ): void {
     const { gpu, size, shape } = param;
     const beta = this.#momentum;
-    const [rows, columns] = matrixOf(shape);
+    // All axes but the last are rows, so a conv's weights are [kh·kw·Cin, Cout].
+    const columns = shape[shape.length - 1];
+    const rows = size / columns;
     const factor = 0.2 * Math.sqrt(Math.max(rows, columns));
     scope(gpu, () => {
       const gradient = scale ? mul(grad, scale) : grad;
